@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from bimip.testing import free_port
 from tests.browser.kit import ALICE, Demonstration, fill, find_barriers, prefer
 from tests.chaos.process_driver import served, token
@@ -120,6 +122,85 @@ async def test_one_person_uses_it(tmp_path: Path, browser: Browser) -> None:
     assert left == [["bimip login"], 0]
     assert complaints == []
     assert "eyJ" not in server.told()
+
+
+HOLDS = """((...names) => {
+  const { device } = messenger;
+  globalThis.reading = 0;
+  globalThis.held = new Promise((resolve) => { globalThis.release = resolve; });
+  for (const name of names) {
+    const does = device[name];
+    device[name] = async (...asked) => {
+      reading++;
+      await held;
+      return does.apply(device, asked).finally(() => reading--);
+    };
+  }
+})"""
+"""Has what a device is asked for wait until `release` is called."""
+OPENS = {
+    ".pane": "document.querySelector('#inbox li').click()",
+    ".thread": "document.querySelector('.pane .acts button').click(),"
+    " [...document.querySelectorAll('.menu button')].find((one) => one.textContent === 'Reply in a thread').click()",
+}
+
+
+@needs_browser
+async def test_a_conversation_that_is_left_before_it_has_its_id_is_shown_again(
+    tmp_path: Path, browser: Browser
+) -> None:
+    async with messenger(tmp_path, browser) as (_, tab):
+        await tab.evaluate("document.querySelector('[aria-label=\"New conversation\"]').click()")
+        await fill_dialog(tab, "Begin", eids="bob@example.org")
+        await tab.wait(f"{CHOSEN}?.querySelector('textarea') === document.activeElement")
+        await tab.evaluate(f"{HOLDS}('conversationWith', 'messages')")
+        await tab.type("Hello Bob")
+        await tab.press("Enter")
+        await tab.wait("messenger.device.inbox().then(([row]) => row?.conversation.startsWith('c'))")
+        await tab.evaluate("history.pushState(null, '', '#'), dispatchEvent(new Event('popstate'))")
+        await tab.wait("document.getElementById('empty').hidden === false")
+        await tab.evaluate("release()")
+        await tab.wait("reading === 0")
+        place = await tab.evaluate("location.hash")
+        await tab.wait("document.querySelector('#inbox li') !== null")
+        await tab.evaluate("document.querySelector('#inbox li').click()")
+        await wait_shown(tab, "Hello Bob")
+        complaints = tab.complaints
+
+    assert place == ""
+    assert complaints == []
+
+
+@needs_browser
+@pytest.mark.parametrize("where", OPENS)
+async def test_a_menu_that_is_opened_while_messages_are_read_keeps_the_focus(
+    tmp_path: Path, browser: Browser, where: str
+) -> None:
+    focused = []
+    async with messenger(tmp_path, browser) as (_, tab):
+        await tab.evaluate("document.querySelector('[aria-label=\"New conversation\"]').click()")
+        await fill_dialog(tab, "Begin", eids="bob@example.org")
+        await write(tab, "Hello Bob")
+        await tab.wait(f"{CHOSEN}.querySelector('.message[data-status=waiting]') === null")
+        for opens_menu in (True, False):
+            if where == ".pane":
+                await tab.evaluate("history.pushState(null, '', '#'), dispatchEvent(new Event('popstate'))")
+                await tab.wait("document.getElementById('empty').hidden === false")
+            await tab.evaluate(f"{HOLDS}('messages')")
+            await tab.evaluate(f"{OPENS[where]}, 0")
+            if opens_menu:
+                await tab.evaluate("document.getElementById('me').click()")
+                await tab.wait("document.querySelector('.menu')?.contains(document.activeElement)")
+            await tab.evaluate("release()")
+            await tab.wait("reading === 0")
+            await tab.wait(f"document.querySelector('{where} .message .text')?.textContent === 'Hello Bob'")
+            focused.append(await tab.evaluate("document.activeElement.closest('.menu, .composer')?.className"))
+            await tab.evaluate("document.querySelector('.menu')?.hidePopover()")
+            await tab.wait("document.querySelector('.menu') === null")
+        complaints = tab.complaints
+
+    assert focused == ["menu", "composer"]
+    assert complaints == []
 
 
 @needs_browser

@@ -12,6 +12,8 @@ from starlette.applications import Starlette
 
 from bimip.web.pages import DEMONSTRATION, MESSENGER, PREFIX, WORKER_PATH, asset_names, page_routes
 from tests.api.kit import open_api
+from tests.web.test_device import run
+from tests.web.test_javascript import needs_node
 
 STATIC = files("bimip.web") / "static"
 FILES = {one.name: one.read_text("utf-8") for one in STATIC.iterdir()}
@@ -114,3 +116,8 @@ def test_routes_are_those_of_files_alone() -> None:
     routes = [*page_routes(shows_demonstration=True)]
 
     assert [one.path for one in routes if "{" in one.path] == []
+
+
+@needs_node
+def test_pages_obey_their_rules() -> None:
+    assert len(run("page_rules.mjs")) > 1

@@ -200,6 +200,7 @@ async function open(id) {
 }
 
 async function show(id, { focuses = false } = {}) {
+  const isStill = focusHere();
   closeThread();
   at("messenger").classList.toggle("in-pane", Boolean(id));
   at("empty").hidden = Boolean(id);
@@ -215,12 +216,21 @@ async function show(id, { focuses = false } = {}) {
   showHead();
   if (shownAs !== id) {
     shownAs = id;
-    await conversation.show(id, { draft: row?.draft ?? "", kind: row?.kind });
+    const shown = conversation;
+    await shown.show(id, { draft: row?.draft ?? "", kind: row?.kind });
+    if (conversation !== shown) return; // it was left meanwhile
     if (row?.marked) device.markUnread(id, false).catch(() => {});
   }
   conversation.look(document.visibilityState === "visible");
-  if (focuses && matchMedia("(min-width: 721px)").matches) conversation.composer.focus();
-  else if (focuses) at("pane").focus();
+  if (!focuses || !isStill()) return;
+  if (matchMedia("(min-width: 721px)").matches) conversation.composer.focus();
+  else at("pane").focus();
+}
+
+/** Notes where the focus is. Returns what tells whether it still is there, or nowhere: a menu or a dialog that opens meanwhile keeps it. */
+function focusHere() {
+  const held = document.activeElement;
+  return () => [held, document.body, null].includes(document.activeElement);
 }
 
 function leave() {
@@ -250,7 +260,8 @@ function openThread(id, signalId) {
   thread.box.prepend(element("header", { class: "bar" }, element("h2", {}, "Thread"), button("Close the thread", closeThread, { icon: "close" })));
   at("messenger").append(thread.box);
   at("messenger").classList.add("in-thread");
-  thread.show(id, { kind: rows.find((row) => row.conversation === id)?.kind }).then(() => { thread?.look(true); thread?.composer.focus(); });
+  const isStill = focusHere();
+  thread.show(id, { kind: rows.find((row) => row.conversation === id)?.kind }).then(() => { thread?.look(true); if (isStill()) thread?.composer.focus(); });
 }
 
 function closeThread() {

@@ -11,7 +11,7 @@ const TYPING_LASTS_MS = 8000; // whoever is cut off in the middle says no PAUSED
 
 export class Conversation {
   id = null;
-  #device; #options; #offs = []; #typing = new Map(); #isLooked = false; #toldRead = new Map(); #kind = "direct";
+  #device; #options; #offs = []; #typing = new Map(); #isLooked = false; #toldRead = new Map(); #kind = "direct"; #isClosed = false;
 
   /**
    * Options: `name(eid)`, `records` (as of Composer), `keepsDraft`, `thread` (a signalId), `onThread(conversation, signalId)`,
@@ -68,6 +68,7 @@ export class Conversation {
   }
 
   close() {
+    this.#isClosed = true;
     for (const off of this.#offs) off();
     this.messages.stop();
     this.box.remove();
@@ -94,12 +95,14 @@ export class Conversation {
 
   /** One that has no id of the server's yet may have got one. */
   async #changed() {
-    if (!String(this.id).startsWith("to:")) return this.messages.refresh();
-    const id = await this.#device.conversationWith(this.id.slice(3));
-    if (id === this.id) return this.messages.refresh();
+    const shown = this.id;
+    if (!String(shown).startsWith("to:")) return this.messages.refresh();
+    const id = await this.#device.conversationWith(shown.slice(3));
+    if (this.id !== shown || this.#isClosed) return; // nobody looks at it any more
+    if (id === shown) return this.messages.refresh();
     this.id = id;
-    await this.messages.rename(id);
     this.#options.onMoved?.(id);
+    return this.messages.rename(id);
   }
 
   #seen(view) {

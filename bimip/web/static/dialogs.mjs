@@ -55,6 +55,20 @@ export function show(title, fill) {
   return dialog;
 }
 
+/**
+ * Makes what reads and draws go one after the other: what was read before is never drawn over what was read later. Calls while it runs are
+ * one more, and resolve with it.
+ */
+export function inTurn(draw) {
+  let running = null, isAgain = false;
+  const run = async () => {
+    try {
+      while (isAgain) { isAgain = false; await draw(); }
+    } finally { running = null; }
+  };
+  return () => { isAgain = true; return (running ??= run()); };
+}
+
 /** Draws the body of a dialog anew. Who is at a button by the keyboard stays at the one of these words. */
 export function redraw(body, ...nodes) {
   const back = body.contains(document.activeElement) ? placeOfFocus() : () => {};

@@ -1,6 +1,6 @@
 // Groups: making one, and who is in it.
 
-import { ask, redraw, show } from "./dialogs.mjs";
+import { ask, inTurn, redraw, show } from "./dialogs.mjs";
 import { button, element, nameOf, several } from "./words.mjs";
 
 const names = (text) => [...new Set(text.split(/[\s,;]+/).filter(Boolean))];
@@ -43,7 +43,7 @@ export function showGroup(device, id, { name = nameOf }) {
         element("span", { class: "acts-row" }, drawRole(one, own),
           mayRemove ? button("Remove", changed(() => device.removeMember(id, eid)), { class: "danger", "aria-label": `Remove ${eid}` }) : null));
     };
-    const draw = async () => {
+    const draw = inTurn(async () => {
       const group = await device.group(id);
       if (!group) return dialog.close();
       const members = await device.members(id).catch(() => group.members ?? []), own = roleOf(group), mayChange = own === "owner" || own === "admin";
@@ -54,7 +54,7 @@ export function showGroup(device, id, { name = nameOf }) {
           mayChange ? button("Add somebody", () => ask({ title: "Add to the group", fields: [{ name: "eid", label: "Name", required: true, hint: "such as bob@example.org" }], yes: "Add", act: ({ eid }) => device.addMember(id, eid) }).then(draw)) : null,
           button("Leave", () => ask({ title: `Leave ${group.title}?`, words: "Nothing that is written from then on reaches you.", yes: "Leave", danger: true, act: () => device.leave(id) }).then((isLeft) => isLeft && dialog.close()), { class: "danger" })),
         element("ul", { class: "people" }, ...members.map((one) => drawMember(one, own))));
-    };
+    });
     const off = device.on("groups", draw);
     dialog.addEventListener("close", off);
     draw();

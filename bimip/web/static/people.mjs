@@ -1,11 +1,11 @@
 // Contacts: who may see whom, requests, and who is blocked.
 
-import { ask, redraw, show } from "./dialogs.mjs";
+import { ask, inTurn, redraw, show } from "./dialogs.mjs";
 import { button, element, nameOf, when } from "./words.mjs";
 
 export function showPeople(device, { onWrite }) {
   const dialog = show("People", (body, _, attempt) => {
-    const draw = async () => {
+    const draw = inTurn(async () => {
       const all = await device.contacts();
       const groups = [
         ["Wish to see you", all.filter(isAsking)], ["Contacts", all.filter(isContact)], ["You asked", all.filter(isAsked)],
@@ -18,7 +18,7 @@ export function showPeople(device, { onWrite }) {
       }
       if (!all.length) parts.push(element("p", { class: "quiet" }, "Nobody yet. You can write to anybody whose name you know; contacts also see whether the other is there."));
       redraw(body, ...parts);
-    };
+    });
     const drawPerson = async (one) => {
       const { eid } = one, acts = [];
       const offer = (words, act, more) => acts.push(button(words, act, { "aria-label": `${words} ${eid}`, ...more }));

@@ -1,6 +1,6 @@
 // What a user may set: privacy, notifications of this browser, devices.
 
-import { ask, redraw, show } from "./dialogs.mjs";
+import { ask, inTurn, redraw, show } from "./dialogs.mjs";
 import * as notifications from "./notifications.mjs";
 import { button, element, several, when } from "./words.mjs";
 
@@ -13,14 +13,14 @@ const PRIVACY = [
 export function showSettings(device) {
   show("Settings", (body, _, tried) => {
     const attempt = (act) => tried(async (...given) => { try { await act(...given); } finally { draw(); } });
-    const draw = async () => {
+    const draw = inTurn(async () => {
       const [settings, devices] = await Promise.all([device.settings(), device.devices().catch(() => [])]);
       redraw(body,
         element("section", {}, element("h3", {}, "Privacy"), ...PRIVACY.map(([name, words]) => choose(words, AUDIENCES, settings[name] ?? "EVERYBODY", attempt((value) => device.setSetting(name, value))))),
         element("section", {}, element("h3", {}, "Notifications"), await drawNotifications(device, attempt)),
         element("section", {}, element("h3", {}, "Devices"), element("ul", { class: "people" }, ...devices.map((one) => drawDevice(device, one, attempt)))),
       );
-    };
+    });
     const offs = ["settings", "devices"].map((name) => device.on(name, draw));
     body.closest("dialog").addEventListener("close", () => { for (const off of offs) off(); });
     draw();
