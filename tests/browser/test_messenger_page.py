@@ -42,6 +42,7 @@ async def press(tab: Tab, where: str, words: str) -> None:
 
 
 async def write(tab: Tab, text: str) -> None:
+    await tab.wait(f"{CHOSEN}.querySelector('textarea') !== null")
     await tab.evaluate(f"{CHOSEN}.querySelector('textarea').focus()")
     await tab.type(text)
     await tab.press("Enter")
@@ -75,7 +76,7 @@ async def test_one_person_uses_it(tmp_path: Path, browser: Browser) -> None:
         await tab.wait("document.querySelector('#inbox .line').textContent.startsWith('You: <img')")
         await tab.evaluate("document.querySelector('[aria-label=\"New conversation\"]').click()")
         await fill_dialog(tab, "Begin", eids="bob@example.org, carol@example.org", title="Trip")
-        await tab.wait("document.querySelectorAll('#inbox li').length === 2")
+        await tab.wait(f"{CHOSEN}.querySelector('h2')?.textContent === 'Trip'")
         await write(tab, "Where to?")
         address = await tab.evaluate("location.hash")
 
