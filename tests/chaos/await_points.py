@@ -10,7 +10,7 @@ import ast
 import gc
 import inspect
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from functools import cache
@@ -235,12 +235,14 @@ class _Finder(ast.NodeTransformer):
 
 
 @cache
-def _parse(module: ModuleType) -> tuple[list[Site], CodeType]:
+def _parse(module: ModuleType) -> tuple[list[Site], dict[tuple[str, int], CodeType]]:
+    """Reads the sites of a module, and the code of its functions that leads through them, by name and line."""
     assert module.__file__ is not None
     source = Path(module.__file__).read_text(encoding="utf-8")
     finder = _Finder(module.__name__, source)
     tree = ast.fix_missing_locations(finder.visit(ast.parse(source)))
-    return finder.sites, compile(tree, module.__file__, "exec", dont_inherit=True)
+    whole = compile(tree, module.__file__, "exec", dont_inherit=True)
+    return finder.sites, {(code.co_qualname, code.co_firstlineno): code for code in _codes(whole) if _is_led(code)}
 
 
 def sites_of(modules: Iterable[ModuleType]) -> list[Site]:
@@ -262,18 +264,21 @@ def _is_led(code: CodeType) -> bool:
 @contextmanager
 def held(modules: Sequence[ModuleType], holds: Holds) -> Iterator[None]:
     """Until it ends, tasks that enter the modules' functions are led through `holds` at each site."""
-    functions = [thing for thing in gc.get_objects() if isinstance(thing, FunctionType)]
+    files = {module.__file__ for module in modules}
+    functions = defaultdict[str, list[FunctionType]](list)
+    for thing in gc.get_objects():
+        if isinstance(thing, FunctionType) and thing.__code__.co_filename in files:
+            functions[thing.__code__.co_filename].append(thing)
     before: list[tuple[FunctionType, CodeType]] = []
     try:
         for module in modules:
-            sites, code = _parse(module)
+            sites, led = _parse(module)
             _lead_through(module, sites, holds)
-            found = {(inner.co_qualname, inner.co_firstlineno): inner for inner in _codes(code) if _is_led(inner)}
-            for function in functions:
+            for function in functions[module.__file__ or ""]:
                 old = function.__code__
-                if old.co_filename == module.__file__ and (old.co_qualname, old.co_firstlineno) in found:
+                if (code := led.get((old.co_qualname, old.co_firstlineno))) is not None:
                     before.append((function, old))
-                    function.__code__ = found[old.co_qualname, old.co_firstlineno]
+                    function.__code__ = code
         yield
     finally:
         for function, old in before:
