@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from random import Random, SystemRandom
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 import trio
@@ -16,7 +16,7 @@ import trio.abc
 
 from bimip import console
 from bimip.audit import AuditTrail
-from bimip.config import LoggingSettings, Settings
+from bimip.config import ConfigError, LoggingSettings, Settings
 from bimip.domain.core.ids import Millis
 from bimip.gateway.listener import OpenListeners, open_tcp
 from bimip.health import LOOK_SECONDS
@@ -26,13 +26,18 @@ from bimip.push.http import HttpPoster
 from bimip.push.posting import Poster
 from bimip.push.settings import PushSettings
 from bimip.spans import Spans, check_spans, open_spans
+from bimip.storage.errors import StoreUnreachableError
+from bimip.storage.format import FORMAT
 from bimip.storage.interface import Store
-from bimip.storage.lmdb.format import FORMAT
 from bimip.storage.lmdb.store import LmdbStore
 from bimip.storage.memory import MemoryStore
+from bimip.storage.settings import StoreSettings
 from bimip.systemd import ServiceManager
 from bimip.web import Demonstration
 from bimip.webhooks.settings import WebhookSettings
+
+if TYPE_CHECKING:
+    from bimip.storage.postgres.store import PostgresStore
 
 _log = structlog.get_logger("bimip")
 
@@ -93,12 +98,14 @@ def open_store(settings: Settings) -> Store:
     store = settings.store
     if store.engine == "memory":
         return MemoryStore(quota_bytes=store.quota_bytes)
+    if store.engine == "postgres":
+        return _open_postgres(store)
     opened = LmdbStore(
         store.path,
         map_bytes=store.map_size_bytes,
         quota_bytes=store.quota_bytes,
         serves=True,
-        report_damage=lambda place: _log.error("the store is damaged", place=place, advice="run `bimip store check`"),
+        report_damage=_report_damage,
     )
     if opened.narrowed:
         narrowed = [str(path) for path in opened.narrowed]
@@ -112,15 +119,48 @@ def open_store(settings: Settings) -> Store:
     return opened
 
 
+def _open_postgres(settings: StoreSettings) -> Store:
+    make = postgres_store()
+    path = Path(settings.path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    opened = make(
+        settings.read_dsn().reveal(),
+        mark_beside=path,
+        quota_bytes=settings.quota_bytes,
+        report_damage=_report_damage,
+    )
+    if not opened.is_durable:
+        advice = "set fsync and full_page_writes to on, or what is acknowledged is lost when the machine fails"
+        _log.warning("the database does not sync its disk", advice=advice)
+    return opened
+
+
+def postgres_store() -> "type[PostgresStore]":
+    """The store on PostgreSQL, whose library is an extra. Raises ConfigError."""
+    try:
+        from bimip.storage.postgres.store import PostgresStore  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise ConfigError(
+            f'store.engine is "postgres", and psycopg is not installed: pip install "bimip[postgres]" ({error})'
+        ) from error
+    return PostgresStore
+
+
+def _report_damage(place: str) -> None:
+    _log.error("the store is damaged", place=place, advice="run `bimip store check`")
+
+
 def report(what: str, error: BaseException) -> None:
     """Something failed that was answered and goes no further."""
     where = {"where": "; ".join(notes)} if (notes := getattr(error, "__notes__", ())) else {}
-    _log.error(what, error=f"{type(error).__name__}: {error}", exc_info=error, **where)
+    trace = None if isinstance(error, StoreUnreachableError) else error  # it would be said for each who asks meanwhile
+    _log.error(what, error=f"{type(error).__name__}: {error}", exc_info=trace, **where)
 
 
 def readings_of(settings: Settings) -> Iterator[Callable[[], object]]:
     """Lists what reads the files that settings name, as a start does: each raises ConfigError."""
     yield settings.console.read_operator_token
+    yield settings.store.read_dsn
     yield settings.console.read_metrics_token
     yield settings.gateway.read_certificate
     yield partial(check_spans, settings.logging)

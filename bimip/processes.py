@@ -2,8 +2,9 @@
 operator is shown of it, and runs until it is cancelled.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from functools import partial
+from functools import partial, wraps
 
 import trio
 
@@ -16,9 +17,42 @@ from bimip.parts import AGENT, Parts, rules_of
 from bimip.push.process import Push
 from bimip.retention.erasing import Erasing
 from bimip.retention.process import Retention
+from bimip.storage.errors import is_passing
 from bimip.supervision import Child
 from bimip.users.awareness.presence import Presence
 from bimip.webhooks.process import Webhooks
+
+Process = Callable[[Parts, Child], Awaitable[None]]
+
+OUTAGE_SECONDS = 1.0
+"""Where the store cannot be read, it is asked again as often."""
+
+
+def through_outages(process: Process) -> Process:
+    """Makes a process that has started at once, and begins anew by itself where the store could not be read.
+
+    That is no defect of whoever reads, and lasts for as long as a database is away: restarts, which are counted for
+    all, would be spent by it.
+    """
+
+    @wraps(process)
+    async def run(parts: Parts, child: Child) -> None:
+        child.started()
+        while True:
+            try:
+                return await process(parts, child)
+            except Exception as error:  # raised again unless the store is all of it
+                if not _is_outage(error):
+                    raise
+            await trio.sleep(OUTAGE_SECONDS)
+
+    return run
+
+
+def _is_outage(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(_is_outage, error.exceptions))
+    return is_passing(error)
 
 
 async def timers(parts: Parts, child: Child) -> None:
@@ -59,18 +93,19 @@ async def journal(parts: Parts, child: Child) -> None:
     await writing.run(child.started)
 
 
+@through_outages
 async def calls(parts: Parts, child: Child) -> None:
     child.describe(lambda: {"calls": len(parts.calls), **asdict(parts.calls.statistics)})
-    child.started()
     await parts.calls.run()
 
 
+@through_outages
 async def locations(parts: Parts, child: Child) -> None:
     child.describe(lambda: {"positions": len(parts.locations), **asdict(parts.locations.statistics)})
-    child.started()
     await parts.locations.run()
 
 
+@through_outages
 async def retention(parts: Parts, child: Child) -> None:
     expiring = Retention(
         store=parts.store,
@@ -86,12 +121,12 @@ async def retention(parts: Parts, child: Child) -> None:
     )
     erasing = Erasing(store=parts.store, queue=parts.queue, begun=parts.erasing, forget_name=parts.services.eids.forget)
     child.describe(lambda: asdict(expiring.statistics) | asdict(erasing.statistics))
-    child.started()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(expiring.run)
         nursery.start_soon(erasing.run)
 
 
+@through_outages
 async def push(parts: Parts, child: Child) -> None:
     settings = parts.settings.push
     poster = parts.surroundings.open_poster(settings)
@@ -116,7 +151,6 @@ async def push(parts: Parts, child: Child) -> None:
     )
     child.describe(pushing.describe)
     parts.pushing = pushing
-    child.started()
     try:
         await pushing.run()
     finally:
@@ -125,6 +159,7 @@ async def push(parts: Parts, child: Child) -> None:
             await poster.aclose()
 
 
+@through_outages
 async def webhooks(parts: Parts, child: Child) -> None:
     settings = parts.settings.webhooks
     poster = parts.surroundings.open_poster(settings)
@@ -146,7 +181,6 @@ async def webhooks(parts: Parts, child: Child) -> None:
         report=report,
     )
     child.describe(telling.describe)
-    child.started()
     try:
         await telling.run()
     finally:
@@ -154,10 +188,10 @@ async def webhooks(parts: Parts, child: Child) -> None:
             await poster.aclose()
 
 
+@through_outages
 async def presence(parts: Parts, child: Child) -> None:
     telling = Presence(parts.services)
     child.describe(telling.describe)
-    child.started()
     await telling.run()
 
 

@@ -17,6 +17,7 @@ import structlog
 from hypothesis import settings
 
 from tests.kit.coverage import unmeasured
+from tests.kit.postgres import Cluster, open_cluster, why_not
 
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
@@ -49,11 +50,20 @@ CAMPAIGNS = tuple(
         "storage/test_crash_images.py",
         "storage/test_damage_campaign.py",
         "storage/test_disk_errors.py",
-        "storage/test_lmdb_against_memory.py",
+        "storage/test_stores_against_memory.py",
         "storage/test_write_points.py",
     )
 )
 assert all(campaign.exists() for campaign in CAMPAIGNS), "a campaign that is no more"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Cluster]:
+    """A PostgreSQL for the whole session. Skipped, with the reason, where there can be none."""
+    if why_not():
+        pytest.skip(why_not())
+    with open_cluster() as cluster:
+        yield cluster
 
 
 @pytest.hookimpl(wrapper=True)

@@ -6,8 +6,8 @@ import pytest
 import structlog.testing
 
 from bimip.environment import open_store, report
-from bimip.storage.lmdb.format import FORMAT
-from bimip.storage.lmdb.mark import beside
+from bimip.storage.format import FORMAT
+from bimip.storage.mark import beside
 from bimip.testing.virtual import settings_for_tests
 from tests.scenarios.test_formats import thaw
 

@@ -148,7 +148,7 @@ class Caller(Asker):
             self.fail(error, ref)
         except Exception as error:  # noqa: BLE001 - one request's trouble; it is reported
             self.services.report("request failed", error)
-            self.fail(failed(ref), ref)
+            self.fail(failed(error, ref), ref)
 
     async def work(self, slice_of_work: Callable[[], T]) -> T:
         """Does a slice of long work when it is this device's turn: it stands in line with all others'."""

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from bimip.config import ConfigError
 
-_EXTRAS = {"textual": "chat", "vodozemac": "e2ee"}
+_EXTRAS = {"textual": "chat", "vodozemac": "e2ee", "psycopg": "postgres"}
 """Which extra brings a library that one command alone needs."""
 
 

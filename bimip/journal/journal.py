@@ -25,7 +25,7 @@ supervisor, whose restarts are counted: a client that repeats such an operation 
 Whoever ended before it could tell, or had a commit of unknown outcome, may have left on disk what nobody was told of:
 each opening of the store tells everybody to read again.
 
-Epochs. Where the store is not the one that was last served (storage/lmdb/mark.py), another epoch begins with the start
+Epochs. Where the store is not the one that was last served (storage/mark.py), another epoch begins with the start
 record: what devices know of the former one is compared with nothing any more. Stamps and the numbers of conversations,
 by which clients know what they have, go on behind those that were given.
 
@@ -65,7 +65,7 @@ from bimip.journal.overlay import Overlay, RecordCache
 from bimip.journal.queue import OperationQueue, Owner, Ticket, ignore, parts_of
 from bimip.journal.transaction import UnfitError, WriteTransaction
 from bimip.journal.worker import Worker
-from bimip.storage.errors import OutcomeUnknownError, StorageError, StoreFullError
+from bimip.storage.errors import OutcomeUnknownError, StorageError, StoreFullError, is_passing
 from bimip.storage.interface import Store
 
 MAX_BATCH = 4096
@@ -428,7 +428,9 @@ class Journal:
     def _decide_one(self, batch: Overlay, operation: Operation, context: Context, *, has_room: bool) -> Decision:
         try:
             decision = OPERATIONS[type(operation)].decide(batch, operation, context)
-        except Exception as error:  # noqa: BLE001 - pure: nothing has happened, so only this one is refused
+        except Exception as error:  # pure: nothing has happened, so only this one is refused
+            if is_passing(error):
+                raise  # no operation is at fault
             is_damage = isinstance(error, DamagedRecordError)  # which the store has said
             split = OPERATIONS[type(operation)].split
             if split and len(parts := split(operation)) > 1:

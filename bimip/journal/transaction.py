@@ -1,8 +1,9 @@
 """The store's write transaction: one at a time, and always ended in the thread that began it, as LMDB demands.
 
 It is begun and committed both *here*, in the loop's thread, or both *there*, in the worker's (worker.py says what that
-gives, and what it may cost). Where there is much to do, the worker begins the next one as soon as the last is
-committed, while those who waited for that are told. So a transaction is in one of four phases:
+gives, and what it may cost); that of a store over a network always there. Where there is much to do, the worker begins
+the next one as soon as the last is committed, while those who waited for that are told. So a transaction is in one of
+four phases:
 
     NONE      -> HERE, THERE    begun for a batch
     HERE      -> NONE           committed or aborted, in the loop's thread
@@ -48,7 +49,8 @@ class WriteTransaction:
         committed = False
         try:
             if self._phase is Phase.NONE or self._phase is Phase.OPENING:
-                phase = Phase.HERE if here and self._worker.may_run_inline else Phase.THERE
+                may_be_here = here and not self._store.is_remote and self._worker.may_run_inline
+                phase = Phase.HERE if may_be_here else Phase.THERE
                 await self._worker.run(self._begin_in(phase), inline=phase is Phase.HERE)
             await self._apply(changes)
             is_here = self._phase is Phase.HERE
@@ -65,10 +67,12 @@ class WriteTransaction:
         await self._worker.run(self._abort, inline=self._phase is Phase.HERE)
 
     async def reopen_store(self) -> None:
-        """Closes the store and opens it again. Raises StorageError."""
+        """Closes the store and opens it again: one on this machine in the loop's thread, so that nobody reads meanwhile
+        and is refused. Raises StorageError.
+        """
         if self._phase is not Phase.NONE:
             await self.end()
-        self._store.reopen()
+        await self._worker.run(self._store.reopen, inline=not self._store.is_remote)
 
     def _begin_in(self, phase: Phase) -> Callable[[], None]:
         def begin() -> None:

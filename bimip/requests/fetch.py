@@ -235,7 +235,7 @@ class Fetches:
             self._running = None
             self._give_up(request)
             self._asker.services.report("fetch failed", error)
-            self._asker.fail(failed(), request.ref)
+            self._asker.fail(failed(error), request.ref)
         else:
             self._asker.rates.charge(looked * REQUESTS_FOR_AN_ENTRY, now)
         return True

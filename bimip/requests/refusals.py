@@ -7,6 +7,7 @@ from google.protobuf.message import Message
 
 from bimip.domain.core.operations import Refused, Result
 from bimip.requests.asker import Asker
+from bimip.storage.errors import is_passing
 from bimip.wire import bimip_pb2 as pb
 from bimip.wire.errors import WireError
 
@@ -35,8 +36,11 @@ def no_conversation(name: str, field: str) -> WireError:
     return WireError(pb.NOT_FOUND, f"{name!r} is no conversation; name it as its messages do", field=field)
 
 
-def failed(ref: int = 0) -> WireError:
-    """Refuses what met a defect of the server."""
+def failed(error: Exception, ref: int = 0) -> WireError:
+    """Refuses what met a defect of the server, or a store that cannot be read just now."""
+    if is_passing(error):
+        sentence = "the store cannot be read just now; nothing was stored, ask again later"
+        return WireError(pb.UNAVAILABLE, sentence, ref=ref, retry_after_ms=1000)
     return WireError(pb.INTERNAL, "the server failed at this request; the operator has been told", ref=ref)
 
 

@@ -73,7 +73,7 @@ def _weighed(asker: Asker, answer: pb.Snapshot, version: int, ref: int) -> Rest:
             yield
     except DamagedRecordError as error:
         services.report("snapshot failed", error)
-        asker.fail(failed(), ref)
+        asker.fail(failed(error), ref)
         return
     answer.delta.CopyFrom(pb.Cost(**delta._asdict()))
     answer.whole.CopyFrom(pb.Cost(**whole._asdict()))

@@ -3,6 +3,7 @@
 StorageError
 ├── StoreFullError       the disk, the map or the quota is full: nothing was stored, reads go on, room heals it
 ├── OutcomeUnknownError  the disk failed in a commit: it is there or it is not; reopen, read, and decide again
+├── StoreUnreachableError  the store is elsewhere and cannot be read just now
 ├── StoreDamagedError    what lies on the disk is no store of ours, is newer than this program, or is broken
 └── StoreLockedError     another process has the store open
 
@@ -25,6 +26,12 @@ class OutcomeUnknownError(StorageError):
     """A commit's outcome is unknown: it may be on disk or not. The store must be reopened before it is used again."""
 
 
+class StoreUnreachableError(StorageError):
+    """The store is on another machine, or in another process, and cannot be read just now: a later question may be
+    answered.
+    """
+
+
 class StoreDamagedError(StorageError, DamagedRecordError):
     """The file on the disk cannot be read by this program."""
 
@@ -32,8 +39,17 @@ class StoreDamagedError(StorageError, DamagedRecordError):
 class StoreLockedError(StorageError):
     """Another process (`pid`, where it could be read) has the store open."""
 
-    def __init__(self, path: str, pid: int | None) -> None:
+    def __init__(
+        self, path: str, pid: int | None, advice: str = "stop it, or set store.path to a folder of its own"
+    ) -> None:
         owner = f"process {pid}" if pid is not None else "another process"
-        super().__init__(f"{path} is in use by {owner}: stop it, or set store.path to a folder of its own")
+        super().__init__(f"{path} is in use by {owner}: {advice}")
         self.path = path
         self.pid = pid
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether the store failed as a whole, and not a place in it: nobody's request is at fault, and a later one may be
+    answered.
+    """
+    return isinstance(error, StorageError) and not isinstance(error, DamagedRecordError)

@@ -50,6 +50,11 @@ class Store(Protocol):
     """
 
     @property
+    def is_remote(self) -> bool:
+        """Whether it is waited for over a network: who commits or reopens does so where waiting hurts nobody."""
+        ...
+
+    @property
     def newest_served(self) -> Stamp:
         """The highest stamp that was ever given here, as far as that is known; 0: it is not."""
         ...
@@ -60,7 +65,8 @@ class Store(Protocol):
         ...
 
     def snapshot(self) -> AbstractContextManager[Reader]:
-        """The last committed state, unchanged until the context ends. Never held across an `await`.
+        """The last committed state as of the first question at the latest, unchanged from then until the context ends.
+        Never held across an `await`.
 
         Entering it raises OutcomeUnknownError while the store needs to be reopened, StorageError when it is closed.
         """

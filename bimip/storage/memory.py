@@ -146,6 +146,8 @@ def _size_of(value: object) -> int:
 
 
 class MemoryStore:
+    is_remote = False
+
     def __init__(self, *, quota_bytes: int = 0) -> None:
         """A quota makes every `apply` count everything that is stored, so it is for tests of small stores."""
         self.damage = Damage()

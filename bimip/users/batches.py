@@ -157,9 +157,9 @@ class BatchBuilder:
             self._looked += 1
             try:
                 part = self._part(item)
-            except Exception:
+            except Exception as error:
                 services, user = self._session.services, self._session.number
-                services.poison.note((user, self.partition, item.offset))
+                services.poison.note((user, self.partition, item.offset), error)
                 raise
             if part is not None:
                 if not self._has_room(1, len(part)):

@@ -526,8 +526,8 @@ class Device(Asker):
                 return frames.gap_part(partition, offset, offset, pb.DAMAGED)
             addressed = addressed_to(self.session, self.number, item) if item.entry.addressed else None
             return deliver(item, addressed.payload if addressed else None)
-        except Exception:
-            poison.note(place)
+        except Exception as error:
+            poison.note(place, error)
             raise
 
     def _token_seconds_left(self) -> float:

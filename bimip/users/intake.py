@@ -183,7 +183,7 @@ def handle(device: Device, frame: bytes) -> Rest | None:
         said = getattr(payload, "id", "")
         error.add_note(f"{name} of {device.eid!r}, device {device.name!r}, ref {ref}, id {said!r}")
         device.services.report("request failed", error)
-        raise failed(ref) from error
+        raise failed(error, ref) from error
 
 
 def _refuse(device: Device, route: Route, payload: Any, ref: int, error: WireError) -> None:  # noqa: ANN401 - any payload

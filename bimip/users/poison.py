@@ -4,6 +4,7 @@ from collections import OrderedDict
 from collections.abc import Collection
 
 from bimip.domain.core.ids import UserId
+from bimip.storage.errors import is_passing
 
 MAX_REMEMBERED = 4096
 
@@ -14,7 +15,9 @@ class PoisonEntries:
     def __init__(self) -> None:
         self._crashes: OrderedDict[tuple[UserId, str, int], int] = OrderedDict()
 
-    def note(self, place: tuple[UserId, str, int]) -> None:
+    def note(self, place: tuple[UserId, str, int], error: Exception) -> None:
+        if is_passing(error):
+            return  # it crashes whoever looks at anything
         self._crashes[place] = self._crashes.pop(place, 0) + 1
         if len(self._crashes) > MAX_REMEMBERED:
             self._crashes.popitem(last=False)

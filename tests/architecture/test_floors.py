@@ -171,6 +171,7 @@ MAY_IMPORT = {
         "bimip.operations",
         "bimip.metrics",
         "bimip.supervision",
+        "bimip.storage",
         "bimip.journal",
         "bimip.retention",
         "bimip.push",
@@ -332,9 +333,15 @@ def unused(modules: Modules) -> list[str]:
 
 
 ROOMS = {
-    "bimip.storage.interface": ("bimip.storage.memory", "bimip.storage.lmdb", "bimip.storage.care"),
-    "bimip.storage.memory": ("bimip.storage.lmdb", "bimip.storage.care"),
-    "bimip.storage.lmdb": ("bimip.storage.memory", "bimip.storage.care"),
+    "bimip.storage.interface": (
+        "bimip.storage.memory",
+        "bimip.storage.lmdb",
+        "bimip.storage.postgres",
+        "bimip.storage.care",
+    ),
+    "bimip.storage.memory": ("bimip.storage.lmdb", "bimip.storage.postgres", "bimip.storage.care"),
+    "bimip.storage.lmdb": ("bimip.storage.memory", "bimip.storage.postgres", "bimip.storage.care"),
+    "bimip.storage.postgres": ("bimip.storage.memory", "bimip.storage.lmdb", "bimip.storage.care"),
 }
 """Parts of a floor, and what they do not know: the store that defines the behaviour knows no file's format, and a store
 that is open none of what is done to one that is not."""

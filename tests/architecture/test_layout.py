@@ -82,7 +82,7 @@ TOPICS = {
     "tests/storage/test_crash_images.py": "journal and store, before disks that lose power",
     "tests/storage/test_disk_errors.py": "journal and store, before disks that fail",
     "tests/storage/test_golden.py": "the format: what the bytes are",
-    "tests/storage/test_lmdb_against_memory.py": "two stores at once",
+    "tests/storage/test_stores_against_memory.py": "two stores at once",
     "tests/storage/test_write_points.py": "store and journal, killed at each write",
     "tests/supervision/test_chaos.py": "a whole tree",
     "tests/testing/test_examples.py": "the examples in the head of the package",

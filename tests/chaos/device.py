@@ -142,6 +142,12 @@ class Device(Actor):
         if body.ref in link.barriers:
             link.barriers[body.ref].set()
 
+    def _is_unknown(self, code: str) -> bool:
+        """A disk that fails, or a database, says of this try alone that nothing was stored: an earlier one may have
+        been.
+        """
+        return super()._is_unknown(code) or (self._habits.may_be_refused and code == "UNAVAILABLE")
+
     async def live(self, up: Callable[[], trio.Event]) -> None:
         """Connect again and again; `up` tells when there is a server to connect to."""
         while not self.is_retired:

@@ -8,10 +8,10 @@ from random import Random
 
 import trio
 
-from tests.chaos.device import Device
+from tests.chaos.device import HABITS, Device
 from tests.chaos.poster import Poster
 from tests.chaos.server import ServerProcess, token
-from tests.kit.actor import CALM, FIRST, Mood
+from tests.kit.actor import CALM, FIRST, Habits, Mood
 from tests.kit.checker import Violation, check
 from tests.kit.history import Answered, Erased, Event, Name, Opened, Refused, Wrote
 
@@ -37,13 +37,14 @@ PRESENCE = {"wrong view", "ghost"}
 
 
 class Fleet:
-    def __init__(self, server: ServerProcess, seed: int, nursery: trio.Nursery) -> None:
+    def __init__(self, server: ServerProcess, seed: int, nursery: trio.Nursery, habits: Habits = HABITS) -> None:
         self.history: list[Event] = []
         self.devices: list[Device] = []
         self.posters: list[Poster] = []
         self._server = server
         self._nursery = nursery
         self._seed = seed
+        self._habits = habits
         self._watched: tuple[Callable[[Event], bool], trio.Event] | None = None
 
     def launch(self, names: Iterable[Name], start: int = FIRST) -> None:
@@ -57,6 +58,7 @@ class Fleet:
                 directory=[*(other.name for other in self.devices), *DEVICES[:9]][:9],
                 partitions=PARTITIONS,
                 start=start,
+                habits=self._habits,
             )
             self.devices.append(device)
             self._nursery.start_soon(device.live, lambda: self._server.up)
@@ -190,10 +192,10 @@ def _answered(device: Device) -> bool:
 
 
 @asynccontextmanager
-async def open_fleet(server: ServerProcess, seed: int) -> AsyncIterator[Fleet]:
+async def open_fleet(server: ServerProcess, seed: int, habits: Habits = HABITS) -> AsyncIterator[Fleet]:
     """The devices but the late one, connected and at rest."""
     async with trio.open_nursery() as nursery:
-        fleet = Fleet(server, seed, nursery)
+        fleet = Fleet(server, seed, nursery, habits)
         await server.start_up()
         fleet.launch(name for name in DEVICES if name != LATE)
         await fleet.come_to_rest()

@@ -26,7 +26,7 @@ from tests.chaos import device
 from tests.chaos.device import Device, SocketLink
 from tests.chaos.fleet import PARTITIONS, Fleet
 from tests.chaos.server import ServerProcess
-from tests.kit.actor import AGAIN, FIRST, UNKNOWN
+from tests.kit.actor import AGAIN, FIRST
 from tests.kit.faults import FaultyStore
 from tests.kit.history import Name
 from tests.kit.push import GATEWAY
@@ -123,10 +123,6 @@ class VirtualDevice(Device):
         """An ack may meet a failing disk as well as a message: it has no id, and nobody sends it again."""
         if not (line.startswith("was told") and any(code in line for code in AGAIN)):
             super()._complain(invariant, kind, line)
-
-    def _is_unknown(self, code: str) -> bool:
-        """A disk that fails says of this try alone that nothing was stored: an earlier one may have been."""
-        return code in {UNKNOWN, "UNAVAILABLE"}
 
     def leave(self) -> None:
         """For good."""

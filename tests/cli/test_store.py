@@ -11,7 +11,7 @@ from bimip.cli.store import check_store, compact_store, make_backup, restore_bac
 from bimip.domain.core.ids import Offset
 from bimip.domain.core.records import Changes, Cursor, Log, Table, User
 from bimip.storage.care import backup
-from bimip.storage.lmdb.format import FORMAT
+from bimip.storage.format import FORMAT
 from bimip.storage.lmdb.store import LmdbStore
 from bimip.testing.virtual import settings_for_tests
 from tests.scenarios.test_formats import thaw

@@ -492,6 +492,8 @@ class Actor:
                 link.cut()  # and send it again behind the next Hello
             else:
                 self.outbox.pop(error.id, None)
+        elif self._habits.may_be_refused and code in AGAIN:
+            self.counts["asked too early"] += 1
         else:
             self._complain("I5", "client", f"was told {code}: {error.message}")
 

@@ -11,8 +11,8 @@ from trio.testing import MockClock
 from bimip.client.wire import bimip as pb
 from bimip.storage.errors import StorageError
 from bimip.storage.lmdb import snapshot
-from bimip.storage.lmdb.seals import content
 from bimip.storage.lmdb.store import LmdbStore
+from bimip.storage.seals import content
 from bimip.users.connection import ConnectionClosedError
 from tests.kit.memory_server import Client, at, open_world
 

@@ -74,7 +74,7 @@ def original(forks: Forks, tmp_path_factory: pytest.TempPathFactory) -> Original
 def bodies_of(folder: Path) -> dict[bytes, tuple[str, int]]:
     """Whose message, and at which offset, lies under each key of the bodies."""
     from bimip.domain.core.records import LogTable, Table  # noqa: PLC0415
-    from bimip.storage.lmdb.keys import PACK  # noqa: PLC0415
+    from bimip.storage.keys import PACK  # noqa: PLC0415
     from bimip.storage.lmdb.store import LmdbStore  # noqa: PLC0415
 
     store = LmdbStore(folder, map_bytes=MAP_BYTES)

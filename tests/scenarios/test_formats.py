@@ -25,7 +25,7 @@ from bimip.storage.care.backup import back_up, overview, restore
 from bimip.storage.care.check import check
 from bimip.storage.care.upgrade import upgrade
 from bimip.storage.errors import StorageError, StoreDamagedError, StoreLockedError
-from bimip.storage.lmdb.format import EARLIER, FORMAT
+from bimip.storage.format import EARLIER, FORMAT
 from bimip.storage.lmdb.store import LmdbStore
 from tests.kit.memory_server import Client, World, at, begin, go_on, open_world, ranges
 from tests.kit.received import ReceiptRun, Received

@@ -6,7 +6,7 @@ from pathlib import Path
 import lmdb
 
 from bimip.domain.core.records import Key, Kind
-from bimip.storage.lmdb.keys import KIND_TAG, PACK
+from bimip.storage.keys import KIND_TAG, PACK
 
 Spoil = Callable[[bytes], bytes]
 

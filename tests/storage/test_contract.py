@@ -650,6 +650,7 @@ class TestIndex:
     def test_nothing_is_seen_before_the_commit_and_an_abort_forgets_it(self, store: Store) -> None:
         change(store, inserts(*map(row, range(200))))
         with store.snapshot() as old:
+            assert len(old.find(*SEQS, (), (LARGE,), limit=999)) == 200
             store.begin()
             store.apply(inserts(*map(row, range(200, 400))))
             store.apply(trim(100))
@@ -678,8 +679,10 @@ class TestTransaction:
     def test_a_snapshot_does_not_change(self, store: Store) -> None:
         change(store, puts(Table.EIDS, {(1,): "a"}), appends(1, 30))
         with store.snapshot() as old:
+            assert old.get(Table.EIDS, (1,)) == "a"
             change(store, puts(Table.EIDS, {(1,): "b", (2,): "c"}), appends(31, 40), cut(25))
             with store.snapshot() as new:
+                assert new.get(Table.EIDS, (2,)) == "c"
                 change(store, puts(Table.EIDS, {(1,): None}))
 
                 assert old.scan(Table.EIDS, (), (9,), limit=9) == [((1,), "a")]
@@ -791,8 +794,11 @@ class TestQuota:
         assert get(small, Table.BODIES, (2,)) is None
         assert get(small, Table.BODIES, (4,)) == bytes(2000)
 
-    def test_it_takes_messages_again_once_there_is_room(self, small: Store) -> None:
+    def test_it_takes_messages_again_once_there_is_room(
+        self, small: Store, give_space_back: Callable[[Store], None]
+    ) -> None:
         change_or_abort(small, puts(Table.BODIES, {(stamp,): None for stamp in range(2, 60, 2)}))
+        give_space_back(small)
         change_or_abort(small, Changes(puts={Table.BODIES: {(5000,): b"there is room"}}, needs_room=True))
 
         assert get(small, Table.BODIES, (5000,)) == b"there is room"

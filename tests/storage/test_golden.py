@@ -20,7 +20,7 @@ from bimip.domain.core.operations import (
 )
 from bimip.domain.core.records import Changes, Entry, Index, LogTable, ReceiptKind, Seq, Table
 from bimip.domain.keeping.timekeeping import Known
-from bimip.storage.lmdb.format import FORMAT
+from bimip.storage.format import FORMAT
 from bimip.storage.lmdb.store import LmdbStore
 from bimip.storage.memory import MemoryStore
 from tests.domain.support import BEGIN, Ledger

@@ -1,6 +1,7 @@
-"""Words about the store on the disk."""
+"""Words about the store."""
 # ruff: noqa: PLC0415
 
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,12 @@ import typer
 
 from bimip.cli.commands.options import Config, Json
 from bimip.cli.failures import telling
+
+
+class Engine(Enum):
+    POSTGRES = "postgres"
+    LMDB = "lmdb"
+
 
 app = typer.Typer(help="The store: look at it, copy it, put a copy back.", no_args_is_help=True)
 
@@ -64,7 +71,7 @@ def store_compact(json: Json = False, config: Config = None) -> None:
 
 @app.command("upgrade")
 def store_upgrade(json: Json = False, config: Config = None) -> None:
-    """Give the store of a server that is stopped this version's format. Make a backup first: there is no way back."""
+    """Give the LMDB store of a stopped server this version's format. Make a backup first: there is no way back."""
     with telling():
         from bimip.cli.settings import find_settings
         from bimip.cli.store import upgrade_store
@@ -84,3 +91,37 @@ def store_restore(
         from bimip.cli.store import restore_backup
 
         restore_backup(find_settings(config), source, as_json=json)
+
+
+@app.command("migrate")
+def store_migrate(json: Json = False, config: Config = None) -> None:
+    """Make the schema that this version needs in the PostgreSQL database. Make a backup first: there is no way back."""
+    with telling():
+        from bimip.cli.settings import find_settings
+        from bimip.cli.store import migrate_store
+
+        migrate_store(find_settings(config), as_json=json)
+
+
+@app.command("restored")
+def store_restored(json: Json = False, config: Config = None) -> None:
+    """Say that a copy of the PostgreSQL database was put back, so that devices compare nothing with what was lost."""
+    with telling():
+        from bimip.cli.settings import find_settings
+        from bimip.cli.store import note_restored
+
+        note_restored(find_settings(config), as_json=json)
+
+
+@app.command("copy")
+def store_copy(
+    to: Annotated[Engine, typer.Option("--to", help="Where to: from store.path to store.dsn, or back.")],
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """Copy the store of a server that is stopped from LMDB to PostgreSQL, or back, and compare."""
+    with telling():
+        from bimip.cli.settings import find_settings
+        from bimip.cli.store import copy_store
+
+        copy_store(find_settings(config), to.value, as_json=json)

@@ -36,14 +36,14 @@ from bimip.domain.core.clock import millis_of
 from bimip.domain.core.ids import Millis, Stamp
 from bimip.domain.core.records import Table
 from bimip.storage.errors import StorageError, StoreDamagedError, StoreFullError
-from bimip.storage.lmdb.format import read_format
-from bimip.storage.lmdb.keys import PACK as PACK_KEY
-from bimip.storage.lmdb.keys import UNPACK as UNPACK_KEY
+from bimip.storage.format import read_format
+from bimip.storage.keys import PACK as PACK_KEY
+from bimip.storage.keys import UNPACK as UNPACK_KEY
 from bimip.storage.lmdb.lock import FolderLock
-from bimip.storage.lmdb.mark import Mark
-from bimip.storage.lmdb.packing import UNPACK
-from bimip.storage.lmdb.seals import unseal
 from bimip.storage.lmdb.store import ABOUT, BACKUP_KEY, FORMAT_KEY, MAX_READERS, OPENING_KEY, LmdbStore, pages
+from bimip.storage.mark import Mark
+from bimip.storage.packing import UNPACK
+from bimip.storage.seals import unseal
 
 DATA = "data.mdb"
 MANIFEST = "backup.json"

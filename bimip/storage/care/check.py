@@ -12,7 +12,8 @@ counters ahead of everything that was ever drawn from them; cursors that stay be
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from struct import error as StructError  # noqa: N812 - the module's own name for it says nothing
 from typing import Any, NamedTuple
@@ -26,6 +27,7 @@ from bimip.domain.core.records import (
     Contact,
     Conversation,
     Cursor,
+    DamagedRecordError,
     Device,
     DeviceKeys,
     DeviceOwner,
@@ -93,6 +95,42 @@ def check(store: Store) -> Iterator[Finding]:
     with store.snapshot() as view:
         for part in PARTS.values():
             yield from part(view)
+
+
+class Tolerant:
+    """Implements Reader: what is damaged is missing. It was told of as such already."""
+
+    def __init__(self, view: Reader) -> None:
+        self._view = view
+        self.scan = view.scan
+        self.salvage = view.salvage
+
+    def get(self, table: Table, key: Key) -> Any:  # noqa: ANN401 - as Reader has it
+        with suppress(DamagedRecordError):
+            return self._view.get(table, key)
+        return None
+
+    def get_all(self, table: Table, keys: Iterable[Key]) -> list[Any]:
+        return [self.get(table, key) for key in keys]
+
+    def read(self, sequence: LogTable, key: Key, after: int, *, limit: int) -> list[tuple[int, Any]]:
+        with suppress(DamagedRecordError):
+            return self._view.read(sequence, key, after, limit=limit)
+        return []
+
+    def read_packed(
+        self, sequence: LogTable, key: Key, after: int, *, limit: int
+    ) -> Sequence[tuple[int, Sequence[Any]]]:
+        with suppress(DamagedRecordError):
+            return self._view.read_packed(sequence, key, after, limit=limit)
+        return []
+
+    def find(
+        self, index: Index, key: Key, low: IndexRow, high: IndexRow, *, limit: int, reverse: bool = False
+    ) -> list[IndexRow]:
+        with suppress(DamagedRecordError):
+            return self._view.find(index, key, low, high, limit=limit, reverse=reverse)
+        return []
 
 
 def rows(view: Reader, table: Table) -> Iterator[tuple[Key, Any]]:

@@ -10,13 +10,10 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-from bimip.domain.core.records import DamagedRecordError, Index, IndexRow, Key, LogTable, Reader, Table
-from bimip.storage.care.check import PARTS, Finding
+from bimip.storage.care.check import PARTS, Finding, Tolerant
 from bimip.storage.care.repair import damaged_records, meaning, repair_all
 from bimip.storage.errors import StorageError, StoreDamagedError
 from bimip.storage.lmdb.file import LmdbFile, refuse_if_damaged
@@ -156,43 +153,7 @@ _WHOLE_STORE: dict[str, Callable[[LmdbStore], Iterator[Finding]]] = {SEALS: _bro
 
 def _check_part(store: LmdbStore, part: str) -> Iterator[Finding]:
     with store.snapshot() as view:
-        yield from PARTS[part](_Tolerant(view))
-
-
-class _Tolerant:
-    """Implements Reader: what is damaged is missing. It was told of as such already."""
-
-    def __init__(self, view: Reader) -> None:
-        self._view = view
-        self.scan = view.scan
-        self.salvage = view.salvage
-
-    def get(self, table: Table, key: Key) -> Any:  # noqa: ANN401 - as Reader has it
-        with suppress(DamagedRecordError):
-            return self._view.get(table, key)
-        return None
-
-    def get_all(self, table: Table, keys: Iterable[Key]) -> list[Any]:
-        return [self.get(table, key) for key in keys]
-
-    def read(self, sequence: LogTable, key: Key, after: int, *, limit: int) -> list[tuple[int, Any]]:
-        with suppress(DamagedRecordError):
-            return self._view.read(sequence, key, after, limit=limit)
-        return []
-
-    def read_packed(
-        self, sequence: LogTable, key: Key, after: int, *, limit: int
-    ) -> Sequence[tuple[int, Sequence[Any]]]:
-        with suppress(DamagedRecordError):
-            return self._view.read_packed(sequence, key, after, limit=limit)
-        return []
-
-    def find(
-        self, index: Index, key: Key, low: IndexRow, high: IndexRow, *, limit: int, reverse: bool = False
-    ) -> list[IndexRow]:
-        with suppress(DamagedRecordError):
-            return self._view.find(index, key, low, high, limit=limit, reverse=reverse)
-        return []
+        yield from PARTS[part](Tolerant(view))
 
 
 def _tell(told: Finding | str) -> None:

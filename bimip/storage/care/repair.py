@@ -55,7 +55,7 @@ from bimip.domain.state.intents import NONE as NOTHING_SAID
 from bimip.domain.state.privacy_exceptions import DENIED
 from bimip.domain.webhooks.feed import positions_of
 from bimip.storage.care.check import Finding, rows, run
-from bimip.storage.lmdb.keys import UNPACK, key_of_block, kind_of
+from bimip.storage.keys import UNPACK, key_of_block, kind_of
 from bimip.storage.lmdb.store import LmdbStore
 
 AT_ONCE = 1000

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from bimip.storage.errors import StorageError
-from bimip.storage.lmdb.format import FORMAT
+from bimip.storage.format import FORMAT
 from bimip.storage.lmdb.store import LmdbStore
 
 

@@ -20,8 +20,9 @@ from struct import error as StructError  # noqa: N812 - the module's own name fo
 from typing import Any
 
 from bimip.domain.core.packed import Layout, Packed
-from bimip.domain.core.records import DIGEST_BYTES, Entry, HistoryEntry, Index, IndexRow, LogTable, Seq
-from bimip.storage.lmdb.keys import bound_of
+from bimip.domain.core.records import Index, IndexRow, LogTable
+from bimip.storage.keys import bound_of
+from bimip.storage.packing import LOG_FORMS, ROW_FORMS
 
 PackAll = Callable[[Iterable[Any]], Iterable[bytes]]
 
@@ -37,11 +38,6 @@ Records = list[tuple[int, Any]]
 """Records with their numbers, which follow each other."""
 
 _RECORD = itemgetter(1)
-
-_ENTRY = f"Q I I I I ? {DIGEST_BYTES}s"
-_WIDE_ENTRY = f"Q I Q I I ? {DIGEST_BYTES}s"
-_HISTORY_ENTRY = "Q I I ?"
-_LINK = "16s"
 
 
 def _pack_all(struct: Struct, record: type) -> PackAll:
@@ -168,9 +164,9 @@ class Blocks:
 
 
 BLOCKS: dict[LogTable, Blocks] = {
-    LogTable.ENTRIES: Blocks(_ENTRY, _WIDE_ENTRY, Entry, chunk=20, chunks=6),
-    LogTable.HISTORY: Blocks(_HISTORY_ENTRY, _HISTORY_ENTRY, HistoryEntry, chunk=26, chunks=9),
-    LogTable.CHAINS: Blocks(_LINK, _LINK, bytes, chunk=25, chunks=10),
+    LogTable.ENTRIES: Blocks(*LOG_FORMS[LogTable.ENTRIES], chunk=20, chunks=6),
+    LogTable.HISTORY: Blocks(*LOG_FORMS[LogTable.HISTORY], chunk=26, chunks=9),
+    LogTable.CHAINS: Blocks(*LOG_FORMS[LogTable.CHAINS], chunk=25, chunks=10),
 }
 
 
@@ -226,4 +222,4 @@ class Rows:
         return next(kept, b"\xff" * (self.row_bytes + 1))
 
 
-ROWS: dict[Index, Rows] = {Index.SEQS: Rows("QIIQ", Seq, chunk=24, full=168)}
+ROWS: dict[Index, Rows] = {Index.SEQS: Rows(*ROW_FORMS[Index.SEQS], chunk=24, full=168)}

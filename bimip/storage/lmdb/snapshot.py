@@ -15,14 +15,14 @@ from bimip.domain.core.records import Index, IndexRow, Key, Kind, LogTable, Tabl
 from bimip.storage.damage import Damage
 from bimip.storage.errors import OutcomeUnknownError, StorageError, StoreDamagedError
 from bimip.storage.interface import ReadCounts
+from bimip.storage.keys import KIND_TAG, TAG_AT, pack_bound
+from bimip.storage.keys import PACK as PACK_KEY
+from bimip.storage.keys import PACK_ALL as PACK_KEYS
+from bimip.storage.keys import UNPACK as UNPACK_KEY
 from bimip.storage.lmdb.guard import Guard, GuardedTransaction
-from bimip.storage.lmdb.keys import KIND_TAG, TAG_AT, pack_bound
-from bimip.storage.lmdb.keys import PACK as PACK_KEY
-from bimip.storage.lmdb.keys import PACK_ALL as PACK_KEYS
-from bimip.storage.lmdb.keys import UNPACK as UNPACK_KEY
-from bimip.storage.lmdb.packing import UNPACK
-from bimip.storage.lmdb.seals import BrokenSealError, content, is_whole, unseal_all
 from bimip.storage.lmdb.trees import Databases
+from bimip.storage.packing import UNPACK
+from bimip.storage.seals import BrokenSealError, content, is_whole, unseal_all
 
 DAMAGED = (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.InvalidError, lmdb.VersionMismatchError)
 

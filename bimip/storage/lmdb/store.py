@@ -42,20 +42,20 @@ from bimip.domain.core.ids import ConversationId, Stamp
 from bimip.domain.core.records import Changes, Index, Key, Kind, LogTable, Table
 from bimip.storage.damage import Damage
 from bimip.storage.errors import OutcomeUnknownError, StorageError, StoreDamagedError, StoreFullError
+from bimip.storage.format import FORMAT, read_format
 from bimip.storage.interface import ReadCounts, StoreStatistics
+from bimip.storage.keys import HOT_TREE, KIND_TAG
+from bimip.storage.keys import PACK as PACK_KEY
+from bimip.storage.keys import PACK_ALL as PACK_KEYS
 from bimip.storage.lmdb.file import look_at
-from bimip.storage.lmdb.format import FORMAT, read_format
 from bimip.storage.lmdb.guard import Guard, GuardedTransaction
-from bimip.storage.lmdb.keys import HOT_TREE, KIND_TAG
-from bimip.storage.lmdb.keys import PACK as PACK_KEY
-from bimip.storage.lmdb.keys import PACK_ALL as PACK_KEYS
 from bimip.storage.lmdb.lock import FolderLock
-from bimip.storage.lmdb.mark import Mark, beside
-from bimip.storage.lmdb.packing import PACK_ALL
 from bimip.storage.lmdb.privacy import FILE_MODE, open_private, private_folder
-from bimip.storage.lmdb.seals import BrokenSealError, is_whole, seal_all
 from bimip.storage.lmdb.snapshot import DAMAGED, Snapshot
 from bimip.storage.lmdb.trees import Databases, IndexTrees, LogTrees
+from bimip.storage.mark import Mark, beside
+from bimip.storage.packing import PACK_ALL
+from bimip.storage.seals import BrokenSealError, is_whole, seal_all
 
 TIB = 1 << 40
 SMALLEST_MAP = 64 << 20  # below this a system forbids too much to work on
@@ -77,6 +77,8 @@ What = TypeVar("What")
 
 
 class LmdbStore:
+    is_remote = False
+
     def __init__(
         self,
         folder: str | Path,

@@ -15,9 +15,9 @@ import lmdb
 
 from bimip.domain.core.packed import Packed
 from bimip.domain.core.records import Index, IndexRow, Key, Kind, LogTable, Table
+from bimip.storage.keys import PACK, PACK_ALL, UNPACK
 from bimip.storage.lmdb.blocks import BLOCK_HEAD_BYTES, BLOCKS, ROWS, Records
-from bimip.storage.lmdb.keys import PACK, PACK_ALL, UNPACK
-from bimip.storage.lmdb.seals import content, is_whole, seal, seal_all, unseal, unsealed
+from bimip.storage.seals import content, is_whole, seal, seal_all, unseal, unsealed
 
 
 class LogTrees:

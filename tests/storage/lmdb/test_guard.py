@@ -11,9 +11,9 @@ from trio.testing import MockClock
 
 from bimip.domain.core.records import Changes, Table
 from bimip.storage.errors import StoreDamagedError
+from bimip.storage.keys import UNPACK
 from bimip.storage.lmdb.file import BRANCH, LmdbFile, Place
 from bimip.storage.lmdb.guard import GuardedTransaction
-from bimip.storage.lmdb.keys import UNPACK
 from bimip.storage.lmdb.store import LmdbStore
 from tests.storage.test_damage_campaign import MAP_BYTES, PAGE, write
 

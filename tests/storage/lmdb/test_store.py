@@ -25,7 +25,7 @@ from bimip.storage.errors import (
     StoreFullError,
     StoreLockedError,
 )
-from bimip.storage.lmdb.format import FORMAT
+from bimip.storage.format import FORMAT
 from bimip.storage.lmdb.store import LmdbStore
 from bimip.storage.memory import MemoryStore
 

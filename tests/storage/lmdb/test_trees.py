@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from bimip.domain.core.records import Index, IndexRow, Key, LogTable
 from bimip.storage.lmdb.blocks import BLOCKS, PAGE_ROOM, ROWS
-from bimip.storage.lmdb.seals import seal_all, unseal
 from bimip.storage.lmdb.trees import IndexTrees, LogTrees
+from bimip.storage.seals import seal_all, unseal
 
 KEY: Key = (7, "chat")
 ROW_BYTES, FULL = ROWS[Index.SEQS].row_bytes, ROWS[Index.SEQS].full

@@ -1,5 +1,5 @@
-"""Records as few bytes. A store's format is this file, blocks.py and keys.py: whoever changes one raises FORMAT in
-format.py.
+"""Records as few bytes. A store's format is this file, keys.py and, on LMDB, lmdb/blocks.py: whoever changes one
+raises FORMAT in format.py.
 
 Numbers have a fixed width, highest byte first; text and bytes stand at the end, or behind their length.
 """
@@ -21,14 +21,19 @@ from bimip.domain.core.records import (
     ConversationSettings,
     Cursor,
     DeviceOwner,
+    Entry,
     Erasure,
     Group,
+    HistoryEntry,
+    Index,
     Label,
+    LogTable,
     PushSubscription,
     Reaction,
     ReceiptRun,
     Runs,
     SentRecord,
+    Seq,
     Standing,
     Table,
 )
@@ -322,3 +327,19 @@ PACK: dict[Table, Pack] = {table: pack for table, (pack, _, _) in _CODECS.items(
 UNPACK: dict[Table, Unpack] = {table: unpack for table, (_, unpack, _) in _CODECS.items()}
 PACK_ALL: dict[Table, PackAll] = {table: pack_all for table, (_, _, pack_all) in _CODECS.items()}
 """Many records at once: where they are numbers alone, no Python runs for each."""
+
+_ENTRY = f"Q I I I I ? {DIGEST_BYTES}s"
+_WIDE_ENTRY = f"Q I Q I I ? {DIGEST_BYTES}s"
+_HISTORY_ENTRY = "Q I I ?"
+_LINK = "16s"
+
+LOG_FORMS: dict[LogTable, tuple[str, str, type]] = {
+    LogTable.ENTRIES: (_ENTRY, _WIDE_ENTRY, Entry),
+    LogTable.HISTORY: (_HISTORY_ENTRY, _HISTORY_ENTRY, HistoryEntry),
+    LogTable.CHAINS: (_LINK, _LINK, bytes),
+}
+"""A log's records: their fields as `struct` writes them, and where one holds a number beyond 32 bits; and what they
+are."""
+
+ROW_FORMS: dict[Index, tuple[str, type]] = {Index.SEQS: ("QIIQ", Seq)}
+"""An index's rows: their numbers as `struct` writes them, so that bytes sort as rows do, and what they are."""

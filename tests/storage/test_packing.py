@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bimip.domain.core.records import Table
-from bimip.storage.lmdb.packing import PACK, PACK_ALL, UNPACK
+from bimip.storage.packing import PACK, PACK_ALL, UNPACK
 from tests.storage.strategies import RECORDS
 
 

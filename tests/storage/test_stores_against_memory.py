@@ -1,8 +1,8 @@
-"""Random histories: whatever happens to both, LMDB answers as the memory store does."""
+"""Random histories: whatever happens to both, LMDB and PostgreSQL answer as the memory store does."""
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
@@ -11,13 +11,23 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from bimip.domain.core.ids import Offset
 from bimip.domain.core.records import Changes, Index, IndexRow, Key, LogTable, Reader, Seq, Table
+from bimip.storage.interface import Store
 from bimip.storage.lmdb.blocks import BLOCKS
 from bimip.storage.lmdb.store import LmdbStore
 from bimip.storage.memory import MemoryStore
+from bimip.storage.postgres.store import PostgresStore
+from tests.kit.postgres import Cluster
 from tests.storage.strategies import KEYS, RECORDS
 
 HIGHEST: Key = (2**70,)
@@ -34,9 +44,11 @@ rows = st.builds(Seq, small | st.integers(0, 400), small, small, st.integers(0, 
 bounds = st.integers(0, 4).flatmap(lambda length: rows.map(lambda row: row[:length])) | rows.map(lambda row: (*row, 0))
 
 
-def content(reader: Reader, places: list[tuple[LogTable, Key]], indexes: list[tuple[Index, Key]]) -> list[Any]:
+def content(
+    reader: Reader, tables: Iterable[Table], places: list[tuple[LogTable, Key]], indexes: list[tuple[Index, Key]]
+) -> list[Any]:
     found: list[Any] = []
-    for table in Table:
+    for table in tables:
         found.append(reader.scan(table, *all_of(table), limit=10_000))
         assert found[-1][::-1] == reader.scan(table, *all_of(table), limit=10_000, reverse=True)
     for place in indexes:
@@ -46,11 +58,16 @@ def content(reader: Reader, places: list[tuple[LogTable, Key]], indexes: list[tu
 
 
 class Both(RuleBasedStateMachine):
+    looked_at: tuple[Table, ...] = tuple(Table)
+
+    def open(self) -> Store:
+        return LmdbStore(self.folder)
+
     def __init__(self) -> None:
         super().__init__()
         self.folder = tempfile.mkdtemp()
         self.model = MemoryStore()
-        self.store = LmdbStore(self.folder)
+        self.store = self.open()
         self.snapshots = ExitStack()
         self.readers: list[tuple[Reader, Reader]] = []
         self.keys: dict[Table, list[Key]] = {table: [] for table in Table}
@@ -145,7 +162,7 @@ class Both(RuleBasedStateMachine):
     def take_a_snapshot(self) -> None:
         self.readers.append(
             (self.snapshots.enter_context(self.model.snapshot()), self.snapshots.enter_context(self.store.snapshot()))
-        )
+        )  # the invariant asks it at once
 
     @rule()
     def leave_the_snapshots(self) -> None:
@@ -158,7 +175,7 @@ class Both(RuleBasedStateMachine):
         self.leave_the_snapshots()
         if by_closing:
             self.store.close()
-            self.store = LmdbStore(self.folder)
+            self.store = self.open()
         else:
             self.store.reopen()
 
@@ -193,7 +210,9 @@ class Both(RuleBasedStateMachine):
         places = list(self.heads)
         with self.model.snapshot() as model, self.store.snapshot() as store:
             for expected, found in (*self.readers, (model, store)):
-                assert content(expected, places, self.indexes) == content(found, places, self.indexes)
+                known = content(expected, self.looked_at, places, self.indexes)
+
+                assert known == content(found, self.looked_at, places, self.indexes)
 
     def teardown(self) -> None:
         self.snapshots.close()
@@ -203,6 +222,29 @@ class Both(RuleBasedStateMachine):
 
 Both.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
 TestBoth = Both.TestCase
+
+
+class PostgresToo(Both):
+    """The same on PostgreSQL: fewer, and of the tables those that histories write, since each question is a way."""
+
+    cluster: Cluster
+    looked_at = tuple(TABLES)
+
+    def open(self) -> Store:
+        return PostgresStore(self.dsn)
+
+    def __init__(self) -> None:
+        self.dsn = self.cluster.make_database()
+        super().__init__()
+
+    def teardown(self) -> None:
+        super().teardown()
+        self.cluster.give_back(self.dsn)
+
+
+def test_postgres_answers_as_the_memory_store_does(postgres: Cluster) -> None:
+    PostgresToo.cluster = postgres
+    run_state_machine_as_test(PostgresToo, settings=settings(max_examples=15, stateful_step_count=30, deadline=None))
 
 
 class Pair(NamedTuple):

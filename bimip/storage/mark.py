@@ -48,11 +48,11 @@ class Served(NamedTuple):
 class Mark:
     """One store's mark, open for as long as the store is."""
 
-    def __init__(self, folder: Path) -> None:
-        """Beside a store's folder; within it where nothing may be written beside it."""
+    def __init__(self, folder: Path, opening: int = 0) -> None:
+        """Beside a store's folder; within it where nothing may be written beside it. `opening`: 0 draws one."""
         self.path: Path | None = None
         """None: it can be written nowhere, so nothing is noticed."""
-        self.opening = int.from_bytes(os.urandom(8), "big") or 1
+        self.opening = opening or int.from_bytes(os.urandom(8), "big") or 1
         """The number of this one, for the store to hold; 0 is that of stores that were never opened so."""
         self._file = -1
         self._served: Served | None = None  # None: nothing was noted yet

@@ -11,8 +11,8 @@ from zlib import crc32
 import pytest
 
 from bimip.domain.core.records import Changes, Table
-from bimip.storage.lmdb.mark import Mark, beside
 from bimip.storage.lmdb.store import LmdbStore
+from bimip.storage.mark import Mark, beside
 
 Found = tuple[int, int]
 """What a store holds: the opening, the transaction."""

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bimip.domain.core.records import Key, LogTable, Table
-from bimip.storage.lmdb.keys import MAX_KEY_BYTES, PACK, UNPACK, pack_bound, pack_text, unpack_text
+from bimip.storage.keys import MAX_KEY_BYTES, PACK, UNPACK, pack_bound, pack_text, unpack_text
 from tests.storage.strategies import KEYS, text
 
 BOTH = [*Table, *LogTable]
