@@ -52,6 +52,7 @@ MACHINE = {
     "multiprocessing",
     "os",
     "pathlib",
+    "psycopg",
     "random",
     "resource",
     "secrets",
@@ -136,7 +137,8 @@ PLACES = {
     ("bimip.storage.lmdb.file", "pathlib"): "the file of the store, before LMDB maps it",
     ("bimip.storage.lmdb.guard", "lmdb"): "a part of the store, for trees that LMDB is not to touch",
     ("bimip.storage.lmdb.guard", "pathlib"): "a part of the store, for trees that LMDB is not to touch",
-    ("bimip.storage.postgres.connection", "select"): "waits for the database, for as long as is said",
+    ("bimip.storage.care.copying", "pathlib"): "names the store, for a command",
+    ("bimip.storage.care.copying", "shutil"): "removes what was left of a copy, for a command",
     ("bimip.storage.postgres.connection", "time"): "for how long it has waited",
     ("bimip.storage.postgres.connection", "psycopg"): "the way to the database; Surroundings chooses",
     ("bimip.storage.postgres.snapshot", "psycopg"): "the type of what it answers",
@@ -253,7 +255,7 @@ def test_every_place_that_is_named_is_still_in_use() -> None:
         "print('decided')",
     ],
 )
-@pytest.mark.parametrize("name", ["bimip__domain__x", "bimip__session__x", "bimip__storage__lmdb__keys"])
+@pytest.mark.parametrize("name", ["bimip__domain__x", "bimip__session__x", "bimip__storage__keys"])
 def test_what_is_not_pure_is_found(name: str, source: str) -> None:
     assert len(impurities(modules_of(**{name: source}))) >= 1
 

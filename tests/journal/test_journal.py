@@ -1,5 +1,6 @@
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import partial
 from math import inf
 from pathlib import Path
@@ -980,6 +981,32 @@ async def test_a_read_that_fails_refuses_the_batch_and_reopens_the_store(autojum
         assert host.incarnations == 1
 
 
+async def test_a_question_that_fails_within_a_decision_is_nobodys_fault(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the database goes away in the middle of a batch: it was INTERNAL, behind which a client gives up."""
+    host = JournalHost()
+
+    class Gone:
+        def __getattr__(self, _name: str) -> Any:
+            raise StorageError("the database does not answer")
+
+    async with host.open():
+        ann, bob = await host.pair()
+        monkeypatch.setattr(host.store, "snapshot", lambda: nullcontext(Gone()))
+        host.submit("a", message(ann, "a"))
+        await trio.sleep(1)
+        refused = host.answer("a")
+        monkeypatch.undo()
+        await trio.sleep(10)
+        sent = await host.execute(message(ann, "a"))
+
+    assert refused == UNAVAILABLE
+    assert isinstance(sent, Appended)
+    assert host.bodies(bob.user) == [b"a"]
+    assert host.incarnations == 1
+
+
 async def test_a_busy_journal_can_be_cancelled() -> None:
     """It took no cancellation while the queue was never empty."""
     host = JournalHost()
@@ -1072,7 +1099,13 @@ class WatchedStore(LmdbStore):
 
     def __init__(self, folder: Path) -> None:
         self.committers: list[str] = []
+        self.openers: list[str] = []
+        self.broken = False
         super().__init__(folder, map_bytes=64 << 20)
+
+    def reopen(self) -> None:
+        self.openers.append(where())
+        super().reopen()
 
     def apply(self, changes: Changes) -> None:
         if has_body(changes, b"unfit"):
@@ -1080,8 +1113,16 @@ class WatchedStore(LmdbStore):
         super().apply(changes)
 
     def commit(self) -> None:
+        broken, self.broken = self.broken, False
+        if broken:
+            self.abort()
+            raise OutcomeUnknownError("it broke")
         super().commit()
-        self.committers.append("loop" if threading.current_thread() is threading.main_thread() else "thread")
+        self.committers.append(where())
+
+
+def where() -> str:
+    return "loop" if threading.current_thread() is threading.main_thread() else "thread"
 
 
 @pytest.fixture
@@ -1106,6 +1147,22 @@ async def test_after_a_pause_the_loop_commits_and_otherwise_the_thread(
             found += cast("Any", watched.store).committers[-2:]
 
     assert found == ["loop", "loop", "thread", "thread", "loop", "loop"]
+
+
+async def test_a_store_over_a_network_is_committed_and_reopened_in_the_thread_alone(
+    watched: JournalHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loop does not wait for a network, however quiet it is."""
+    monkeypatch.setattr(WatchedStore, "is_remote", True)
+    monkeypatch.setattr(journal_module, "QUIET_SECONDS", -inf)
+    async with watched.open():
+        ann, _ = await watched.pair()
+        cast("Any", watched.store).broken = True
+        for number in range(3):
+            await watched.execute(message(ann, f"{number}"))
+
+    assert {*cast("Any", watched.store).committers} == {"thread"}
+    assert cast("Any", watched.store).openers[1:] == ["thread"]
 
 
 async def test_whoever_commits_whatever_goes_wrong_nothing_hangs(

@@ -157,7 +157,9 @@ class Snapshot:
         return found
 
     def _legible(self, table: Table, pairs: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        """What is as it was written. What may be missing is not looked at: nobody scans it for what it says."""
+        """Finds rows that are what was written. Those that may be missing are not looked at: nobody scans them for what
+        they say.
+        """
         if table.schema.may_be_missing:
             return pairs
         whole = [pair for pair in pairs if is_whole(*pair)]

@@ -218,7 +218,7 @@ class PostgresStore:
         self._silent_until = time.monotonic() + PAUSE_SECONDS
 
     def settle(self) -> None:
-        """What can be read is in the server's log already: commits are seen only behind that."""
+        """Checks that it is open: what can be read is in the log of the database already."""
         self._check_usable()
 
     def begin(self) -> None:
