@@ -9,7 +9,7 @@
 * `devices.py`      `send` and `listen`: being a device, over the SDK
 * `groups.py`, `contacts.py`, `feeds.py`, `changes.py`, `state.py`, `status.py`, `location.py`, `push.py`
                     what a device asks for, each as its words are called
-* `store.py`        `check`, `stats`, `backup` and `restore`: the store on the disk
+* `store.py`        `check`, `stats`, `backup`, `restore`, `migrate`, `copy` …: the store on the disk, or in a database
 * `operate.py`, `top.py`    asking a running server's console
 * `show_tree.py`, `show_events.py`, `words.py`    what is printed, as pure functions
 

@@ -135,6 +135,14 @@ def test_history_follows_the_configured_partitions(tmp_path: Path) -> None:
             'console.host is \'0.0.0.0\'; allowed: a loopback address: "127.0.0.1", "::1" or "localhost"',
         ),
         ("[console]\noperator_token = 5", "console.operator_token is not a text; allowed: a text"),
+        (
+            "[store]\nengine = 'postgres'",
+            'store.engine is "postgres" and store.dsn is empty; allowed: how to reach the database',
+        ),
+        (
+            "[store]\ndsn = 'host=a password=secret'\ndsn_file = 'b'",
+            "store.dsn and store.dsn_file are both set; allowed: one of them",
+        ),
         ("[store]\nengine = 'mnesia'", 'store.engine is \'mnesia\'; allowed: "lmdb" or "postgres" or "memory"'),
         ("[store]\npath = 5", "store.path is 5; allowed: a path"),
         ("[tokens]\nalgorithm = 'none'", 'tokens.algorithm is \'none\'; allowed: "EdDSA" or "RS256" or "HS256"'),

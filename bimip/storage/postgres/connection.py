@@ -58,6 +58,8 @@ class Connection:
         self.warnings: list[str] = []
         """What the server warned of since the connection was made."""
         self.is_closed = False
+        self.opening = 0
+        """By which opening of the store it was made, of those that read."""
         self._prepared: set[str] = set()
         self._due = 0  # pipelines that were sent, and whose results were not read
         deadline = time.monotonic() + seconds

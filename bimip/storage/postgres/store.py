@@ -18,8 +18,10 @@ row of `bimip.about`, and every transaction looks there and counts itself. Who w
 its transaction fails, whatever it still believes; and as the transaction holds the row's lock, the one who takes over
 waits until the last commit of the other has ended.
 
-Reading. Each snapshot borrows a connection. The loop waits for the answer, for READ_SECONDS at most; then it is not
-tried again for a second, so that a database which hangs leaves the loop time for others.
+Reading. Each snapshot borrows a connection, which is to the server that this opening writes to: where a DSN names
+several hosts, a former primary that nobody reached may still answer, and would tell what is so no more. The loop waits
+for the answer, for READ_SECONDS at most; then it is not tried again for a second, so that a database which hangs leaves
+the loop time for others.
 
 Service. A database does not know that it is older than what was served: a mark on this machine tells (mark.py), as for
 LMDB, and where there is none, or another machine serves, this does: a dump that was read back lies in other relations
@@ -108,6 +110,7 @@ _HOLDER = Statement(
     AND (classid::bigint << 32 | objid::bigint) = {_LOCK}
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())""",
 )
+_WRITES = Statement("writes", "SELECT writer FROM bimip.about")
 _TAKE_OVER = Statement("take over", "UPDATE bimip.about SET writer = $1::bigint")
 _ABOUT = Statement(
     "about",
@@ -164,6 +167,7 @@ class PostgresStore:
         self._heads: dict[tuple[LogTable, Key], int] = {}  # where logs end, as far as that is known
         self._appended: dict[tuple[LogTable, Key], int] = {}  # by the open transaction
         self._mark: Mark | None = None
+        self._opening = 0
         self._signed = False
         self._home = b""
         self._used_bytes = self._file_bytes = 0
@@ -202,14 +206,20 @@ class PostgresStore:
             raise StoreUnreachableError("the database cannot be read: it did not answer a moment ago")
         try:
             reader = Connection(self._dsn, name="bimip reads", seconds=READ_SECONDS)
-            reader.run([(_READER, ())], READ_SECONDS)
+            *_, found = reader.run([(_READER, ()), (_WRITES, ())], READ_SECONDS)
         except (LostConnectionError, FailedStatementError) as error:
             self.note_lost()
             raise StoreUnreachableError(f"the database cannot be read: {error}") from error
+        if found.get_value(0, 0) != _signed(self._opening):
+            reader.close()
+            self.note_lost()
+            raise StoreUnreachableError("the database cannot be read: this server does not write where it would read")
+        reader.opening = self._opening
         return reader
 
     def give_back(self, connection: Connection) -> None:
-        if connection.is_closed or len(self._idle) >= MAX_IDLE or self._writer is None:
+        is_current = self._writer is not None and connection.opening == self._opening
+        if connection.is_closed or not is_current or len(self._idle) >= MAX_IDLE:
             connection.close()
         else:
             self._idle.append(connection)
@@ -268,8 +278,9 @@ class PostgresStore:
     def commit(self) -> None:
         if self._calls is None or self._broken:
             raise RuntimeError("no transaction is open that could be committed")
-        writer, calls, appended = self._check_usable(), self._calls, self._appended
+        calls, appended = self._calls, self._appended
         self.abort()
+        writer = self._check_usable()
         if not calls:
             return
         counted = self._write(writer, calls)

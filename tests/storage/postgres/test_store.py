@@ -101,6 +101,23 @@ class TestOneWriter:
         assert read(opened) == "the first"
         write(opened, "again")
 
+    def test_nobody_reads_where_another_one_writes(self, dsn: str, opened: PostgresStore) -> None:
+        """As at a former primary, which the DSN names too."""
+        write(opened, "there")
+        do(dsn, "UPDATE bimip.about SET writer = 5")
+        opened._idle.clear()
+
+        with pytest.raises(StorageError, match="does not write where it would read"):
+            read(opened)
+
+    def test_a_connection_that_was_lent_before_is_not_lent_again(self, opened: PostgresStore) -> None:
+        with opened.snapshot() as view:
+            assert view.get(Table.EIDS, (1,)) is None
+            opened.reopen()
+        assert opened._idle == []
+        assert read(opened) is None
+        assert len(opened._idle) == 1
+
     def test_who_takes_over_waits_for_the_last_commit_of_the_other(self, dsn: str, opened: PostgresStore) -> None:
         holder = Connection(dsn)
         holder.run([(Statement("b", "BEGIN"), ()), (Statement("l", "SELECT FROM bimip.about FOR UPDATE"), ())], SECONDS)
