@@ -56,6 +56,7 @@ WHOLE = {
 TOPICS = {
     "tests/api/test_kills.py": "the API of a real server that is killed",
     "tests/api/test_readme.py": "the README's lines",
+    "tests/cli/test_store_on_postgres.py": "the words about the store, where it is a database",
     "tests/requests/test_routes.py": "the table of routes, and each row of it",
     "tests/storage/test_damage_campaign.py": "every page of a store, damaged in every way",
     "tests/cli/test_commands.py": "all words of the command line",

@@ -988,8 +988,11 @@ async def test_a_question_that_fails_within_a_decision_is_nobodys_fault(
     host = JournalHost()
 
     class Gone:
-        def __getattr__(self, _name: str) -> Any:
-            raise StorageError("the database does not answer")
+        def __getattr__(self, _name: str) -> Callable[..., Any]:
+            def ask(*_: object, **_more: object) -> Any:
+                raise StorageError("the database does not answer")
+
+            return ask
 
     async with host.open():
         ann, bob = await host.pair()

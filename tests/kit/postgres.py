@@ -41,6 +41,12 @@ WIPE = Statement(
     ),
 )
 """Empties a store, and gives back what its files took."""
+_END_OTHERS = Statement(
+    "end others",
+    "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND pid <> pg_backend_pid()",
+)
+"""A test that failed leaves a store open, and the next one is not to fail for it."""
 
 
 @cache
@@ -172,7 +178,7 @@ class Cluster:
         """Takes back a database that `make_database` made, to lend it again."""
         connection = Connection(dsn)
         try:
-            connection.run([(WIPE, ())], SECONDS)
+            connection.run([(_END_OTHERS, ()), (WIPE, ())], SECONDS)
         finally:
             connection.close()
         self._free.append(dsn)

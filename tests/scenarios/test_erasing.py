@@ -15,9 +15,10 @@ from bimip.domain.core.records import Table
 from bimip.operations import Operations
 from bimip.session.close import Close
 from bimip.storage.care.backup import back_up
-from bimip.storage.care.check import check
+from bimip.storage.care.check import check, rows
 from bimip.storage.interface import Store
 from bimip.storage.lmdb.store import LmdbStore
+from bimip.storage.postgres.store import PostgresStore
 from bimip.testing.virtual import settings_for_tests
 from tests.kit.memory_server import Client, World, go_on, open_world
 from tests.scenarios.conftest import OpenStore
@@ -108,8 +109,11 @@ async def history(client: Client, conversation: str) -> list[pb.Message]:
 
 
 def contents(store: Store) -> Iterator[str]:
-    """All that a memory store holds, as text."""
+    """All that a memory store holds, as text; of a database its tables, which alone hold words."""
     with store.snapshot() as view:
+        if isinstance(store, PostgresStore):
+            yield from (f"{table} {row}" for table in Table for row in rows(view, table))
+            return
         for table in Table:
             yield from (f"{table} {key} {record}" for key, record in view.records[table].items())  # type: ignore[attr-defined]
         yield from (f"{place} {run}" for place, run in view.runs.items())  # type: ignore[attr-defined]
