@@ -235,6 +235,8 @@ class PostgresStore:
         if self._calls is not None:
             raise RuntimeError("a transaction is open already")
         self._check_usable()
+        if len(self._heads) > MAX_HEADS:
+            self._heads.clear()
         self._calls = []
 
     def apply(self, changes: Changes) -> None:
@@ -258,9 +260,8 @@ class PostgresStore:
             for key, run in runs.items():
                 first, last = run[0][0], run[-1][0]
                 head = self._appended.get((log, key)) or self._heads[(log, key)]
-                if [number for number, _ in run] != list(range(first, first + len(run))) or (
-                    head and head != first - 1
-                ):
+                is_run = [number for number, _ in run] == list(range(first, first + len(run)))
+                if not is_run or (head and head != first - 1):
                     raise ValueError(f"{(log, key)} ends at {head} and cannot go on with {first} … {last}")
                 self._appended[(log, key)] = last
 
@@ -268,8 +269,6 @@ class PostgresStore:
         """Asks where logs end; 0: there is nothing in one."""
         if not keys:
             return
-        if len(self._heads) > MAX_HEADS:
-            self._heads = {place: self._heads[place] for place in self._appended}
         with self.snapshot() as view:
             found = view.ask(HEADS[log], pack_all(list(PACK_KEYS[log](keys))))
         for row, key in enumerate(keys):

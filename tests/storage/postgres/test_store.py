@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bimip.domain.core.records import Changes, Key, Table
+from bimip.domain.core.records import Changes, Key, LogTable, Table
 from bimip.storage.errors import (
     OutcomeUnknownError,
     StorageError,
@@ -263,7 +263,7 @@ class TestOutcomes:
         opened.close()
 
     def test_a_standby_is_refused(self, dsn: str) -> None:
-        with pytest.raises(StorageError, match="is read-only: store.dsn is to name the primary"):
+        with pytest.raises(StorageError, match=r"is read-only: store\.dsn is to name the primary"):
             PostgresStore(f"{dsn} options='-c default_transaction_read_only=on'")
 
     def test_nobody_answers(self, tmp_path: Path) -> None:
@@ -383,6 +383,22 @@ class TestServed:
         assert "not the one" in found.put_back
         found.close()
         postgres.give_back(other)
+
+
+def test_where_logs_end_is_asked_again_where_it_was_forgotten(
+    opened: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "MAX_HEADS", 1)
+    for number in range(1, 5):
+        opened.begin()
+        opened.apply(Changes(appends={(LogTable.CHAINS, (user, "chat")): [(number, bytes(16))] for user in (1, 2, 3)}))
+        opened.commit()
+        assert len(opened._heads) == 3
+
+    opened.begin()
+    with pytest.raises(ValueError, match="ends at 4"):
+        opened.apply(Changes(appends={(LogTable.CHAINS, (1, "chat")): [(6, bytes(16))]}))
+    opened.abort()
 
 
 def test_the_session_commits_synchronously_whatever_the_server_says(dsn: str, opened: PostgresStore) -> None:
