@@ -263,7 +263,7 @@ class TestOutcomes:
         opened.close()
 
     def test_a_standby_is_refused(self, dsn: str) -> None:
-        with pytest.raises(StorageError, match=r"is read-only: store\.dsn is to name the primary"):
+        with pytest.raises(StorageError, match=r"is read-only: name the primary in store\.dsn"):
             PostgresStore(f"{dsn} options='-c default_transaction_read_only=on'")
 
     def test_nobody_answers(self, tmp_path: Path) -> None:
