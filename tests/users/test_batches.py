@@ -71,7 +71,7 @@ def batch(
     )
     poison = PoisonEntries()
     for _ in range(2 if damaged else 0):
-        poison.note((ANN, "chat", damaged))
+        poison.note((ANN, "chat", damaged), RuntimeError("a defect"))
     window = Window(
         Offset(after),
         held,
