@@ -73,11 +73,6 @@ class Connection:
         self._pg.nonblocking = 1
         self._pg.enter_pipeline_mode()
 
-    @property
-    def process(self) -> int:
-        """The number of the server's process that serves it."""
-        return self._pg.backend_pid
-
     def _connect(self, deadline: float) -> None:
         ways = {pq.PollingStatus.READING: select.POLLIN, pq.PollingStatus.WRITING: select.POLLOUT}
         while (status := self._pg.connect_poll()) != pq.PollingStatus.OK:
