@@ -115,19 +115,21 @@ class BatchBuilder:
             self.upto = Offset(segment.first - 1)
         if not segment.plain or segment.last <= self._each_upto:
             return self._add_each(segment)
-        if self._number not in segment.origins and segment.first > self._each_upto:
+        if segment.first <= self._each_upto:
+            return self._add_cut(segment, self._each_upto)
+        if self._number not in segment.origins or segment.last <= self.window.own_upto:
             return self._add_whole(segment)  # as nearly always
-        has_own = self._number in segment.origins
-        border = max(self._each_upto, self.window.own_upto) if has_own else self._each_upto
-        if segment.first <= border < segment.last:
-            return self._add(segment.shortened(border + 1 - segment.first)) and self._add(segment.behind(border))
-        if segment.last <= border:
-            return self._add_whole(segment)
+        if segment.first <= self.window.own_upto:
+            return self._add_cut(segment, self.window.own_upto)
         if len(segment.origins) > 1:
             return all(map(self._add, segment.by_author(self._number)))
         self._looked += len(segment.sizes)
         self.upto = segment.last
         return True
+
+    def _add_cut(self, segment: Segment, border: int) -> bool:
+        """Adds what lies up to there, and then what lies behind it."""
+        return self._add(segment.shortened(border + 1 - segment.first)) and self._add(segment.behind(border))
 
     def _add_whole(self, segment: Segment) -> bool:
         """Adds what is for this device as it is, or as much of it as there is room for."""

@@ -165,3 +165,16 @@ def test_what_stands_behind_all_that_is_held_goes_together() -> None:
 
     assert found.sent == [1, 2, 5, *range(7, 61)]
     assert found.pieces == 4
+
+
+def test_what_is_held_goes_to_nobody_again_where_the_own_is_wanted_up_to_the_end() -> None:
+    found = batch([OWN, THEIRS] * 20, held=((10, 11), (30, 30)), own_upto=40)
+
+    assert found.sent == [at for at in range(1, 41) if at not in {10, 11, 30}]
+    assert (found.upto, found.gaps) == (40, [])
+
+
+def test_the_own_is_wanted_between_what_is_held_and_where_it_begins() -> None:
+    found = batch([THEIRS, OWN] * 20, held=((10, 11),), own_upto=25)
+
+    assert found.sent == [at for at in range(1, 41) if at not in {10, 11} and (at % 2 or at <= 25)]
