@@ -193,6 +193,10 @@ NOT_REACHED = dict.fromkeys([("bimip.retention.erasing", text) for text in ERASI
     ("bimip.journal.journal", "await self._answer_for(seconds, self._answer_without_writing)"): FULL,
     ("bimip.journal.journal", "Journal._wait_for_room: await self._open()"): FULL,
     ("bimip.journal.journal", "await self._recover(another)"): FULL,
+    (
+        "bimip.processes",
+        "await trio.sleep(OUTAGE_SECONDS)",
+    ): "no store of the sweep is away: tests/test_processes.py has one that is",
     ("bimip.retention.process", "await self._queue.execute(NoteTime(known))"): "once an hour: no world lives so long",
     (
         "bimip.retention.process",

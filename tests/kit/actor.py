@@ -79,6 +79,8 @@ class Mood:
 
 
 CALM = Mood()
+IDLE_SECONDS = 0.2
+"""Until a device that does not write looks again whether it should."""
 
 
 @dataclass(frozen=True)
@@ -915,8 +917,8 @@ class Actor:
             self._post(link, self._next_ref(), message=message)
 
     def pause_seconds(self) -> float:
-        """Until the next `write`."""
-        return self._random.expovariate(1 / self.mood.pause_seconds)
+        """Until the next `write`. One that does not write has calls to hang up, for which there is time."""
+        return self._random.expovariate(1 / self.mood.pause_seconds) if self.mood.writes else IDLE_SECONDS
 
     def write(self) -> None:
         link = self.link

@@ -12,8 +12,6 @@ from tests.simulation.event_queue import EventQueue
 from tests.simulation.network_link import NetworkLink
 
 ANSWER_SECONDS = 30.0
-IDLE_SECONDS = 0.2
-"""Until a device that does not write looks again whether it should."""
 HABITS = Habits(
     agent="simulation",
     frames=(4, 50),
@@ -144,8 +142,7 @@ class Device(Actor):
         self._dial_later()
 
     def _write_later(self) -> None:
-        pause = self.pause_seconds() if self.mood.writes else IDLE_SECONDS
-        self._around.event_queue.after(pause, self._write)
+        self._around.event_queue.after(self.pause_seconds(), self._write)
 
     def _write(self) -> None:
         if not self.is_retired:
