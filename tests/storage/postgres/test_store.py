@@ -420,6 +420,7 @@ def test_a_program_that_is_interrupted_cancels_nothing(dsn: str, postgres: Clust
         "from bimip.storage.postgres.connection import Connection;"
         "from bimip.storage.postgres.statements import Statement;"
         "c = Connection(sys.argv[1]);"
+        "signal.signal(signal.SIGINT, signal.default_int_handler);"  # whoever runs in the background ignores it
         "threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start();"
         "c.run([(Statement('s', 'SELECT pg_sleep(1)'), ()), (Statement('w', sys.argv[2]), ())], 60)"
     )
