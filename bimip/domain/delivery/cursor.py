@@ -111,7 +111,8 @@ def _walk(
         for first, entries in found:
             if is_whole and not taken and distinct(entries, "addressed") == {False}:
                 # As nearly always: nothing of ours runs for each, since an ack comes with each frame.
-                floor, stops = _pass_plain(first, entries, end, device, fresh)
+                passed, stops = _pass_plain(first, entries, end, device, fresh)
+                floor = max(floor, passed)  # what was passed over beyond `end` stays so
                 if stops:
                     return floor, fresh
                 continue

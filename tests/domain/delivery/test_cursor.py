@@ -12,7 +12,7 @@ from bimip.domain.core.operations import Acknowledge
 from bimip.domain.core.ranges import Ranges
 from bimip.domain.core.records import Addressed, Changes, Cursor, Entry, Log, LogTable, Table
 from bimip.domain.core.rules import Rules
-from bimip.domain.delivery.cursor import START, advance
+from bimip.domain.delivery.cursor import AHEAD, START, advance
 from bimip.storage.memory import MemoryStore
 from tests.domain.support import BODIES
 
@@ -217,3 +217,10 @@ def test_the_floor_passes_over_what_is_not_owed() -> None:
 
     assert phone.acknowledge(1, ()) == [1]
     assert phone.cursor().floor == 4
+
+
+def test_the_floor_stays_behind_all_of_the_own_that_it_passed_over_however_it_is_read() -> None:
+    phone = Phone([OWED, *[OWN] * AHEAD, OWED])  # the one behind them is read by itself
+
+    assert phone.acknowledge(1, ()) == [1]
+    assert phone.cursor().floor == 1 + AHEAD
